@@ -1,6 +1,7 @@
 import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { connect, pointerValue } from '../../demo/fleet.ts';
 import { groups } from '../../lab/autoscaling/group.ts';
+import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances } from '../../lab/ec2/state.ts';
 import { removeWorkspaces, runAction } from '../harness.ts';
 import { type Served, serve } from './github.ts';
@@ -59,6 +60,42 @@ const runs = () => {
 };
 /** The consumer asks for nothing in the account of the images. */
 const intruded = () => l.lab.calls.all().filter(({ account, client }) => account !== STAGE && client.includes('mode/promote')).length;
+
+test(
+  'answers are lost, following is cancelled, and a bad image: what runs is what the pointer names, and each run says what is left',
+  async () => {
+    await stage();
+    const place = l.lab.place(STAGE, HOME);
+    const [first, second, bad] = [commit(0), commit(1), commit(2)];
+    const newest = commits.splice(0);
+    for (const sha of newest.slice(2)) commits.push(sha);
+    expect([(await share(first)).errors, (await follow()).errors]).toEqual([[], []]);
+
+    commits.unshift(newest[1] ?? '');
+    for (const operation of ['ModifyImageAttribute', 'CreateTags', 'CreateLaunchTemplateVersion', 'StartInstanceRefresh'])
+      l.lab.faults.add({ operation, nth: 1, action: { reset: 'after' } });
+    expect((await share(second)).errors).toEqual([]);
+    const alive = { kill: () => {} };
+    const cancelled = await follow({
+      onStart: child => void Object.assign(alive, { kill: () => child.kill('SIGINT') }),
+      onLine: line => void (/refresh \S+ started/.test(line) && alive.kill()),
+    });
+    expect([cancelled.outputs['outcome'], await pointer()]).toEqual(['cancelled', first]);
+    expect(cancelled.errors.join('\n')).toMatch(/refresh \S+ of web is in progress/);
+    expect([(await follow()).errors, await pointer(), runs(), groups(place).get('web')?.refreshes.length]).toEqual([
+      ...[[], second, [second], 2],
+    ]);
+
+    commits.unshift(newest[0] ?? '');
+    expect((await share(bad)).errors).toEqual([]);
+    mishaps(place).impaired.add(bad);
+    const failed = await follow();
+    expect([failed.outputs['outcome'], await pointer(), runs()]).toEqual(['rejected', second, [second]]);
+    expect(failed.errors.join('\n')).toContain('Reverted: every group launches and runs what it did before');
+    expect(intruded()).toBe(0);
+  },
+  KILL_TIMEOUT,
+);
 
 test(
   'sharing is killed: the consumer keeps the last known image until the new one has its tags, and never half of it',

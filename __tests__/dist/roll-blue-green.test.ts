@@ -192,6 +192,24 @@ test('lost while the old group went, and lost again at the next promotion: there
   expect(stateNow()).toEqual({ alive: { web: [c] }, pointer: c, candidate: false });
 });
 
+test('every write loses its first answer, and the run is cancelled: both stay, the old one serves, and the same again finishes it', async () => {
+  const { a, b } = await stage();
+  const lost = new Set<string>();
+  const isFirst = (call: { readonly operation: string }) => isWrite(call) && lost.size < lost.add(call.operation).size;
+  l.lab.faults.add({ when: isFirst, action: { reset: 'after' } });
+  const alive = { kill: () => {} };
+  const onStart = (child: { kill(signal: 'SIGINT'): unknown }) => void Object.assign(alive, { kill: () => child.kill('SIGINT') });
+  const onLine = (line: string) => {
+    if (/web-green: .*created/.test(line)) alive.kill();
+  };
+  const ran = await promote(b, {}, { onStart, onLine });
+  expect([ran.exitCode, ran.outputs['outcome'], l.runs('web'), l.pointer(), l.candidate()]).toEqual([1, 'cancelled', [a, a], a, true]);
+  expect(ran.errors.join('\n')).toContain('web-green exists next to web, which still serves');
+  expect((await promote(b)).errors).toEqual([]);
+  expect([stateNow(), l.versions('web')]).toEqual([{ alive: { 'web-green': [b] }, pointer: b, candidate: false }, [1, 2]]);
+  expect([...lost]).toEqual(expect.arrayContaining(['CreateAutoScalingGroup', 'PutParameter', 'DeleteAutoScalingGroup']));
+});
+
 /** A call that only reads leaves the account as the write before it did; promote's own loop kills at those too. */
 const isWrite = ({ operation }: { operation: string }) => !/^(Describe|Get|List)/.test(operation);
 

@@ -290,7 +290,7 @@ describe.each<How>(['convert', 'keep'])('%s', how => {
   );
 
   test('cancelled: the refresh goes on, and the next run finishes it', async () => {
-    const { b } = await stage();
+    const { a, b } = await stage();
     const cancel = { run: () => {} };
     l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 1, action: { run: () => cancel.run(), at: 'after' } });
     const ran = await l.act(
@@ -298,7 +298,8 @@ describe.each<How>(['convert', 'keep'])('%s', how => {
       { ...quick, bake: '20m', 'launch-configurations': how, image: b },
       { onStart: child => Object.assign(cancel, { run: () => void setTimeout(() => child.kill('SIGINT'), 300) }) },
     );
-    expect([ran.exitCode, ran.outputs['outcome'], l.candidate()]).toEqual([1, 'cancelled', true]);
+    expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'cancelled', a, true]);
+    expect(ran.errors.join('\n')).toMatch(/refresh \S+ of web is in progress/);
     const again = await act('promote', how, { image: b });
     expect([again.errors, l.refreshes('web')]).toEqual([[], ['Successful']]);
     expect(await state()).toMatchObject({ runs: [b], pointer: b, candidate: false });

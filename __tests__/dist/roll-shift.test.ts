@@ -167,6 +167,36 @@ describe('interrupted', () => {
     expect(s.state()).toEqual({ runs: { 'web-green': b }, weights: '0/100', pointer: b, candidate: false, tags: [] });
   });
 
+  test.each<Kind>(['network', 'records', 'classic'])(
+    '%s: an answer is lost, cancelled at 10 %%, killed at 50 %%, then an alarm at 100 %%: every time the old group serves',
+    async kind => {
+      s = await shiftLab(kind, 'temporary');
+      const { a, b, l } = s;
+      const before = s.state();
+      const shares = s.visit();
+      await l.alarm('errors', 'OK');
+      const isShare = (share: string) => () => shares.at(-1) === share;
+      const operation = kind === 'network' ? 'ModifyListener' : 'ChangeResourceRecordSets';
+      l.lab.faults.add({ operation, nth: 1, action: { reset: 'after' } });
+      const cancelled = await promote(b, { alarms: 'errors' }, endedWhen('SIGTERM', isShare('a 90, b 10')));
+      expect([cancelled.outputs['outcome'], s.weights(), l.runs('web'), l.pointer(), l.candidate()]).toEqual([
+        ...['cancelled', '1/0', [a, a], a, true],
+      ]);
+      expect(cancelled.errors.join('\n')).toContain('web-green exists next to web, which still serves');
+      const killed = await promote(b, { alarms: 'errors' }, endedWhen('SIGKILL', isShare('a 50, b 50')));
+      expect([killed.signal, s.weights(), l.runs('web'), l.pointer()]).toEqual(['SIGKILL', '50/50', [a, a], a]);
+      const running = promote(b, { alarms: 'errors' });
+      await until(isShare('b 100'));
+      await l.alarm('errors', 'ALARM');
+      const failed = await running;
+      expect([failed.outputs['outcome'], s.state(), shares.at(-1)]).toEqual(['rejected', before, 'a 100']);
+      expect(failed.errors.join('\n')).toMatch(
+        /alarm "errors" is ALARM at 100 % of the traffic[\s\S]*Reverted: every group launches and runs what it did before/,
+      );
+      expect(shares.filter(share => /none/.test(share))).toEqual([]);
+    },
+  );
+
   test.each(['promote', 'rollback'] as const)('killed at 50 %%: %s takes it from there', async next => {
     s = await shiftLab('rule', 'permanent');
     const { a, b, l } = s;

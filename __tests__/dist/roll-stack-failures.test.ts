@@ -19,8 +19,9 @@ const promote = (wanted: Record<string, string> = {}, more: Parameters<StackLab[
 const said = ({ errors }: { readonly errors: readonly string[] }) => errors.join('\n');
 const real = { sandbox: true, speed: 60 };
 const checks = { checks: '- name: web is there\n  command: test -e /opt/never', 'checks-timeout': '1m', bake: '2m' };
-/** An update of some minutes. */
+/** Updates of some minutes. */
 const SLOW = POLICIES.refresh.replace('Warmup: 0', 'Warmup: 900');
+const SLOW_ROLLING = 'UpdatePolicy: { AutoScalingRollingUpdate: { MaxBatchSize: 1, MinInstancesInService: 1, PauseTime: PT10M } }';
 
 /** Sends a signal when the log shows the text. */
 const signalAt = (text: string, signal: 'SIGINT' | 'SIGKILL') => {
@@ -110,17 +111,25 @@ describe('a bad image', () => {
 });
 
 describe('cancelled, lost, and run again', () => {
-  test('cancelled: the update goes on, and the next run watches it instead of a second one', async () => {
-    l = await stackLab({ policy: SLOW });
-    const cancelled = await promote({}, signalAt('Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_IN_PROGRESS', 'SIGINT'));
-    expect([cancelled.outputs['outcome'], said(cancelled)]).toEqual([
-      ...['cancelled', expect.stringContaining(`- an update of stack web to ${l.b} may be in progress`)],
-    ]);
-    expect(l.candidate()).toBe(true);
-    const again = await promote();
-    expect([again.errors, l.lab.calls.count('ExecuteChangeSet')]).toEqual([[], 1]);
-    expect(await l.state()).toEqual(l.ran(l.b));
-  });
+  test.each([
+    ['rolling update', SLOW_ROLLING, 1],
+    ['replacing update', POLICIES.replacing, 240],
+    ['instance refresh', SLOW, 1],
+  ])(
+    '%s, answers are lost, and then cancelled: it goes on, and the next run watches it instead of a second one',
+    async (_, policy, boot) => {
+      l = await stackLab({ policy }, { timings: { boot } });
+      for (const operation of ['CreateChangeSet', 'ExecuteChangeSet']) l.lab.faults.add({ operation, nth: 1, action: { reset: 'after' } });
+      const cancelled = await promote({}, signalAt('Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_IN_PROGRESS', 'SIGINT'));
+      expect([cancelled.outputs['outcome'], said(cancelled)]).toEqual([
+        ...['cancelled', expect.stringContaining(`- an update of stack web to ${l.b} may be in progress`)],
+      ]);
+      expect(l.candidate()).toBe(true);
+      const again = await promote();
+      expect([again.errors, await l.state()]).toEqual([[], l.ran(l.b)]);
+      expect(l.events().filter(event => event === 'Group UPDATE_IN_PROGRESS')).toHaveLength(1);
+    },
+  );
 
   test('cancelled with "on-cancel: rollback": CloudFormation leads back', async () => {
     l = await stackLab({ policy: SLOW });
@@ -196,6 +205,24 @@ describe('refused before the update', () => {
       { ...READS, key: '/ami/web/other' },
       {},
       /parameter ImageId of stack web reads \/ami\/web\/other from Parameter Store, not the pointer \/ami\/web\/stage: give it the value \/ami\/web\/stage, or the type AWS::EC2::Image::Id, and update the stack once\. If \/ami\/web\/other is to be the pointer, set "pointer"/,
+    ],
+    [
+      'a template that reads Parameter Store itself: a new value there is no change of the stack',
+      { launch: 'dynamic' as const },
+      {},
+      /in stage: Template of stack web has "ImageId: \{\{resolve:ssm:\/ami\/web\/stage\}\}", and CloudFormation finds no change when only the value in Parameter Store changes: write "ImageId: !Ref ImageId" there, and update the stack once with the image that it has/,
+    ],
+    [
+      'the same, where the parameter is still to be added',
+      { launch: 'dynamic' as const },
+      { 'stack-parameter': 'Image' },
+      /stack web has no parameter "Image", did you mean "ImageId"\?[\s\S]*Template of stack web has "ImageId: \{\{resolve:ssm:.*: write "ImageId: !Ref Image" there, add "Image: \{ Type/,
+    ],
+    [
+      'a launch template that reads Parameter Store at each launch',
+      { launch: 'alias' as const },
+      {},
+      /in stage: Template of stack web has "ImageId: resolve:ssm:\/ami\/web\/stage", which EC2 reads at each launch, so no update of the stack replaces an instance: name its groups in "groups" and set "parameter-templates: follow" instead of "stack", or write "ImageId: !Ref ImageId" there/,
     ],
     [
       'a parameter that changes no group',

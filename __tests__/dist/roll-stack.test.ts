@@ -101,6 +101,8 @@ test('a stack that reads the pointer: said before the first write, then the poin
     'change set: Template (AWS::EC2::LaunchTemplate), Group (AWS::AutoScaling::AutoScalingGroup) (deleted again: it only shows this)',
     'on failure: /ami/web/stage goes back first; CloudFormation rolls the stack back; after a complete update, a second one reads /ami/web/stage again',
     `/ami/web/stage: moves from ${a} before what reads it is replaced and verified`,
+    'rolling update: 2 instances, 1 at a time; at least 1 in service',
+    'time: about 3m, then the bake time',
   ])
     expect(planned.log).toContain(line);
   const promoted = await l.act('promote', { image: b });

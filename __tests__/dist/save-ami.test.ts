@@ -66,6 +66,8 @@ test('the first instance saves itself with its own role; the pointer names the i
   const started = await l.on(one);
   expect([started.code, l.units(), made().length, l.pointer(LATEST)]).toEqual([0, 1, 1, undefined]);
   expect(instances(l.place).get(one)?.state).toBe('running');
+  // Before the first write.
+  expect(started.log.split('Creating ami-')[0]).toContain(`${one} keeps running; the image changes nothing until it is promoted.`);
   expect(l.lab.calls.all().findLast(({ operation }) => operation === 'CreateImage')?.input['NoReboot']).toBe(true);
   const finished = await l.on(one, 'finish');
   expect(finished).toMatchObject(green);
@@ -80,6 +82,7 @@ test('the first instance saves itself with its own role; the pointer names the i
   // A second call of the same set-up makes no second image.
   expect(await save(one)).toMatchObject(green);
   expect([made().length, l.pointer(LATEST)]).toEqual([1, first?.id]);
+  expect(finished.log).toContain(`${LATEST}: moves from nothing at once, and no instance is replaced`);
   // Three more in the following days: the oldest goes, with its snapshot.
   loseRemoval();
   for (let day = 1; day <= 3; day += 1) {
@@ -202,6 +205,24 @@ describe('failures', () => {
     expect(failed.log).toContain('failed: no key');
     // The one that the first step began expires; the second attempt's is gone.
     expect(made().map(({ id }) => tagsOf(l.place, id)['ami-action:expires-at'])).toEqual([expect.stringMatching(/Z$/)]);
+  }, 120_000);
+
+  test('stopped while the test instance runs: it goes, no verdict and no pointer, and the same script goes on with the same image', async () => {
+    l = await savingLab();
+    const [one = ''] = l.members();
+    expect(await l.on(one)).toMatchObject(green);
+    let stop = () => {};
+    l.lab.faults.add({ operation: 'RunInstances', nth: 1, action: { run: () => stop(), at: 'after' } });
+    const stopped = await l.on(one, 'finish', end => {
+      stop = () => end('SIGTERM');
+    });
+    expect([stopped.signal, stopped.log, testInstances(), l.pointer(LATEST)]).toEqual([
+      ...['SIGTERM', expect.stringMatching(/Cancelled/i), [], undefined],
+    ]);
+    const [image, ...others] = made();
+    expect([others, tagsOf(l.place, image?.id ?? '')['ami-action:verdict']]).toEqual([[], undefined]);
+    expect(await l.on(one, 'finish')).toMatchObject(green);
+    expect([made().map(({ id }) => id), l.pointer(LATEST)]).toEqual([[image?.id], image?.id]);
   }, 120_000);
 
   test.each(['CreateImage', 'PutParameter'])(

@@ -68,8 +68,8 @@ export interface Saved {
 export interface SavingLab extends RollLab {
   /** IDs of the instances in service. */
   readonly members: () => readonly string[];
-  /** Runs a script of the example on an instance. `onStart` gets what ends the whole script. */
-  on(instanceId: string, argument?: 'finish', onStart?: (end: () => void) => void): Promise<Saved>;
+  /** Runs a script of the example on an instance. `onStart` gets what ends the whole script, at once or as systemd stops a unit. */
+  on(instanceId: string, argument?: 'finish', onStart?: (end: (signal?: 'SIGTERM') => void) => void): Promise<Saved>;
   /** How often the script asked systemd to finish the image. */
   readonly units: () => number;
 }
@@ -139,7 +139,7 @@ function script(
   home: string,
   argument: 'finish' | undefined,
   { l, folder, metadata }: { readonly l: RollLab; readonly folder: string; readonly metadata: string },
-  onStart: (end: () => void) => void = () => {},
+  onStart: (end: (signal?: 'SIGTERM') => void) => void = () => {},
 ): Promise<Saved> {
   const { AWS_ACCESS_KEY_ID: _, AWS_SECRET_ACCESS_KEY: __, AWS_REGION: ___, AWS_DEFAULT_REGION: ____, ...keyless } = l.lab.environment();
   const env = {
@@ -153,7 +153,7 @@ function script(
   const child = spawn('sh', [join(home, 'save-ami.sh'), ...(argument === undefined ? [] : [argument])], {
     ...{ cwd: '/', env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
   });
-  onStart(() => process.kill(-(child.pid as number), 'SIGKILL'));
+  onStart(signal => process.kill(-(child.pid as number), signal ?? 'SIGKILL'));
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (log += chunk));
   return new Promise(done => child.once('close', (code, signal) => done({ code, signal, log, problem: code === 0 ? '' : log })));
