@@ -152,6 +152,14 @@ describe('the checks', () => {
     expect(l.alive()).toEqual([]);
   });
 
+  test('run once where the answer to the request was lost, so that it is repeated', async () => {
+    const disarm = l.lab.faults.add({ operation: 'SendCommand', nth: 1, action: { reset: 'after' } });
+    const before = l.lab.calls.mark();
+    const ran = await l.validate(good, { checks: '- command: echo >> /run/times; sleep 1; test $(wc -l < /run/times) = 1' });
+    disarm();
+    expect([l.lab.calls.count('SendCommand', before), ran.errors, ran.outputs['verdict']]).toEqual([2, [], 'passed']);
+  });
+
   test('after a reboot they run again, in another boot', async () => {
     const before = l.lab.calls.mark();
     const checks =

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -18,12 +18,18 @@ beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'ami-action-checks-'));
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+/** A script of root keeps its report for another one with its nonce. */
+function forget(): void {
+  for (const name of readdirSync('/run')) if (name.startsWith('ami-action-checks-')) rmSync(join('/run', name), { recursive: true });
+}
+afterAll(forget);
 
 /** Runs the script on this machine, as the agent would: what comes out is what Run Command would answer. */
 function onThisMachine(text: string, { shell = 'sh', files = [] as readonly Delivered[], withinSeconds = 30, since = '' } = {}) {
   const checks = checksOf(text);
   expect(checks.length).toBeGreaterThan(0);
   const script = checksScript({ checks, deliveries: checks.map(() => files), nonce: NONCE, withinSeconds, since });
+  forget();
   const ran = spawnSync(shell, ['-s'], { input: script, cwd: scratch, maxBuffer: 1e9 });
   const exitCode = ran.status ?? -1;
   const seen: CommandStatus = {
@@ -92,7 +98,7 @@ describe('the script of all checks', () => {
     expect(seen.checks.map(({ reason }) => reason)).toEqual(['passed', 'passed']);
   });
 
-  test('leaves nothing in the file system, also when a check is killed', () => {
+  test('leaves nothing on the disk, also when a check is killed', () => {
     const leftovers = () => execFileSync('sh', ['-c', 'ls -d /tmp/ami-action-?????? 2>/dev/null || true']).toString();
     const before = leftovers();
     onThisMachine('- command: mktemp\n- {command: sleep 20, time-limit: 1s}');

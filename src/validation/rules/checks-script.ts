@@ -87,6 +87,12 @@ done
 [ -n "$dir" ] || { echo "no space for a file in /tmp, /dev/shm or /run: the disk is full" >&2; exit 90; }
 trap 'cd /; rm -rf "$dir"' EXIT
 trap 'exit 91' HUP INT TERM
+# A request whose answer was lost is repeated, and both scripts run: the second waits for the report of the first, whose ID nobody knows.
+twin=/run/ami-action-checks-$(printf %s "$nonce$since" | cksum | cut -d ' ' -f 1)
+if ! mkdir "$twin" 2>/dev/null && [ -d "$twin" ]; then
+  while [ ! -e "$twin/code" ] && [ "$within" -gt -20 ]; do sleep 1; within=$((within - 1)); done
+  cat "$twin/report"; exit "$(cat "$twin/code" || echo 91)"
+fi
 now() { read -r up _ < /proc/uptime; echo "\${up%.*}\${up#*.}"; }
 decoded() { [ "$1" = - ] || printf %s "$1" | base64 -d; }
 if command -v timeout > /dev/null; then limited() { timeout -k 5 "$@"; }; else limited() { shift; "$@"; }; fi
@@ -151,6 +157,7 @@ share() { # characters parts most
 room=$((budget - count * 64))
 tail_bad=$(share "$room" "$bad" 3000)
 tail_good=$(share $((room - bad * tail_bad * 4 / 3)) "$good" 200)
+report() {
 echo "$nonce begin $count $boot@$AMI_ACTION_BOOTED"
 printf %s "$records" | while read -r index result rest; do
   most=$tail_bad; [ "$result" != ok ] || most=$tail_good
@@ -158,5 +165,8 @@ printf %s "$records" | while read -r index result rest; do
   echo "$nonce $index $result $rest \${excerpt:--}"
 done
 echo "$nonce end $failed"
-[ "$failed" = 0 ] || exit 1
-exit 0`;
+}
+report | tee "$twin/report" 2>/dev/null
+[ "$failed" = 0 ] || failed=1
+(echo "$failed" > "$twin/new" && mv "$twin/new" "$twin/code") 2>/dev/null
+exit "$failed"`;
