@@ -87,7 +87,7 @@ done
 [ -n "$dir" ] || { echo "no space for a file in /tmp, /dev/shm or /run: the disk is full" >&2; exit 90; }
 trap 'cd /; rm -rf "$dir"' EXIT
 trap 'exit 91' HUP INT TERM
-# A request whose answer was lost is repeated, and both scripts run: the second waits for the report of the first, whose ID nobody knows.
+# A request whose answer was lost is repeated, and both scripts run: the second waits for the report of the first, whose command ID was lost with it.
 twin=/run/ami-action-checks-$(printf %s "$nonce$since" | cksum | cut -d ' ' -f 1)
 if ! mkdir "$twin" 2>/dev/null && [ -d "$twin" ]; then
   while [ ! -e "$twin/code" ] && [ "$within" -gt -20 ]; do sleep 1; within=$((within - 1)); done
