@@ -1,5 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DescribeSubnetsCommand, RunInstancesCommand } from '@aws-sdk/client-ec2';
@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { groups } from '../../lab/autoscaling/group.ts';
 import { images, neighbours } from '../../lab/ec2/images.ts';
 import { templates } from '../../lab/ec2/launch-template-state.ts';
+import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances } from '../../lab/ec2/state.ts';
 import { readPolicy } from '../../lab/iam/policy.ts';
 import { instanceProfiles, roles } from '../../lab/iam/roles.ts';
@@ -22,18 +23,39 @@ import { policy } from './saved-instance.ts';
  */
 const EXAMPLES = join(import.meta.dirname, '..', '..', 'examples', 'terraform');
 const PLUGINS = process.env['AMI_ACTION_TERRAFORM_PLUGINS'];
+const PROVIDER =
+  PLUGINS && readdirSync(PLUGINS, { recursive: true, encoding: 'utf8' }).find(file => file.includes('/terraform-provider-aws_v'));
 const here = spawnSync('terraform', ['version']).status === 0 ? test : test.skip;
 
 let l: RollLab;
 const folders: string[] = [];
+let provider: ChildProcess | undefined;
 afterEach(async () => {
+  provider?.kill('SIGKILL');
+  provider = undefined;
   await l?.lab.close();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 afterAll(removeWorkspaces);
 
+/** One process of the provider for all commands of a test: each would start its own, twice. https://developer.hashicorp.com/terraform/plugin/debugging */
+function reattached(env: Record<string, string>): Promise<Record<string, string>> {
+  if (PROVIDER === undefined) return Promise.resolve({});
+  const child = spawn(join(PLUGINS ?? '', PROVIDER), ['-debug'], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+  provider = child;
+  let output = '';
+  return new Promise((done, fail) => {
+    child.once('close', () => fail(new Error(`the provider did not start: ${output}`)));
+    child.stdout.on('data', chunk => {
+      output += chunk;
+      const [, attach] = /TF_REATTACH_PROVIDERS='(.*)'/.exec(output) ?? [];
+      if (attach !== undefined) done({ TF_REATTACH_PROVIDERS: attach });
+    });
+  });
+}
+
 /** An example by its folder, or the text of a configuration, which may use the examples as modules. */
-function terraform(example: string, variables: Record<string, string> = {}) {
+async function terraform(example: string, variables: Record<string, string> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'ami-action-terraform-'));
   folders.push(folder);
   if (example.includes('\n')) {
@@ -49,6 +71,7 @@ function terraform(example: string, variables: Record<string, string> = {}) {
     TF_IN_AUTOMATION: '1',
     CHECKPOINT_DISABLE: '1',
   };
+  Object.assign(env, await reattached(env));
   // Not blocking: the lab that it talks to lives in this process.
   const run = (...args: readonly string[]): Promise<{ status: number; output: string }> => {
     const child = spawn('terraform', [...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -58,7 +81,7 @@ function terraform(example: string, variables: Record<string, string> = {}) {
   };
   return {
     run,
-    write: (text: string) => writeFileSync(join(folder, 'main.tf'), text),
+    write: (text: string, file = 'main.tf') => writeFileSync(join(folder, file), text),
     init: () => run('init', '-input=false', '-no-color', ...(PLUGINS === undefined ? [] : [`-plugin-dir=${PLUGINS}`])),
     apply: () => run('apply', '-auto-approve', '-input=false', '-no-color'),
     /** 0: nothing to change, 2: something. */
@@ -125,6 +148,107 @@ resource "aws_autoscaling_schedule" "fleet" {
 }
 `;
 
+/** What docs/coming-from/instance-refresh.md says: settings, and what Terraform leaves alone afterwards. */
+const PAGE = readFileSync(join(EXAMPLES, '..', '..', 'docs', 'coming-from', 'instance-refresh.md'), 'utf8');
+const block = (kind: string, n = 0): string => [...PAGE.matchAll(new RegExp(`\`\`\`${kind}\n([\\s\\S]*?)\`\`\``, 'g'))][n]?.[1] ?? '';
+const IGNORE = /(?<template>lifecycle \{[^}]*\})[\s\S]*(?<group>lifecycle \{[^}]*\})/.exec(block('hcl', 1))?.groups ?? {};
+
+/** A fleet whose image Terraform rolls. `moved`: as the page says. */
+const refreshed = (moved: boolean) => `
+variable "release" { default = "1" }
+data "aws_ami" "latest" {
+  most_recent = true
+  owners      = ["self"]
+  filter {
+    name   = "name"
+    values = ["api-*"]
+  }
+}
+resource "aws_launch_template" "api" {
+  name          = "api-prod"
+  image_id      = data.aws_ami.latest.id
+  instance_type = "t3.micro"
+  ${moved ? IGNORE['template'] : ''}
+}
+resource "aws_autoscaling_group" "api" {
+  name                = "api-prod"
+  min_size            = 0
+  max_size            = 4
+  desired_capacity    = 2
+  vpc_zone_identifier = var.subnet_ids
+  launch_template {
+    id      = aws_launch_template.api.id
+    version = aws_launch_template.api.latest_version
+  }
+  tag {
+    key                 = "release"
+    value               = var.release
+    propagate_at_launch = true
+  }
+  ${moved ? IGNORE['group'] : block('hcl')}
+}
+`;
+
+/** The steps of the page for the group of `refreshed`. */
+async function refreshedFleet() {
+  const POINTER = '/ami/api/prod';
+  const image = (name: string) => l.image(name, { 'ami-action:family': 'api' });
+  const { family: _, region: __, environments } = parse(block('yaml'));
+  const wanted = Object.fromEntries(
+    Object.entries({ ...environments.prod, groups: 'api-prod' }).map(([key, value]) => [key, String(value)]),
+  );
+  const act = (mode: 'promote' | 'rollback', more: Record<string, string> = {}) =>
+    l.act(mode, { ...wanted, family: 'api', environment: 'prod', 'roll-timeout': '4h', ...more });
+  const refreshes = () => groups(l.place).get('api-prod')?.refreshes ?? [];
+  const state = () => [[...new Set(l.runs('api-prod'))], l.pointer(POINTER), l.candidate(POINTER)];
+  const ours = () =>
+    l.lab.calls
+      .all()
+      .filter(
+        ({ operation, client, input }) =>
+          operation === 'StartInstanceRefresh' && client.includes('mode/') && input['AutoScalingGroupName'] === 'api-prod',
+      );
+  const one = image('api-1');
+  await l.alarm('web-errors', 'OK');
+  let [two, three] = ['', ''];
+  return {
+    /** Its data source finds a newer image, and its apply starts a refresh. */
+    async rolledByTerraform(apply: () => Promise<{ readonly output: string }>) {
+      expect(l.runs('api-prod')).toEqual([one, one]);
+      two = image('api-2');
+      expect((await apply()).output).toContain('0 added, 2 changed, 0 destroyed');
+      for (let waited = 0; refreshes()[0]?.endedAt === undefined && waited < 7200; waited += 60) await l.lab.clock.sleep(60);
+      expect([state(), refreshes().map(({ status }) => status)]).toEqual([[[two], undefined, false], ['Successful']]);
+    },
+    /** The image that it runs, then the next one, with the settings of the page: AWS gets the same as from Terraform. */
+    async moved() {
+      const first = await act('promote', { image: two });
+      expect([first.errors, state(), refreshes().length]).toEqual([[], [[two], two, false], 1]);
+      three = image('api-3');
+      expect((await act('promote', { image: three })).errors).toEqual([]);
+      expect([state(), refreshes().length]).toEqual([[[three], three, false], 2]);
+      const [mine, terraforms] = refreshes().map(({ rules }) => rules);
+      expect({ ...mine, bakeSeconds: 0 }).toEqual({ ...terraforms, bakeSeconds: 0 });
+    },
+    /** A bad image, and Terraform's own look at what is left. */
+    async failed() {
+      const bad = image('api-4');
+      mishaps(l.place).impaired.add(bad);
+      const ran = await act('promote', { image: bad });
+      expect([ran.outputs['outcome'], state()]).toEqual(['rejected', [[three], three, false]]);
+      expect(ran.errors.join('\n')).toContain('Reverted: every group launches and runs what it did before');
+    },
+    async rolledBack() {
+      expect((await act('rollback')).errors).toEqual([]);
+      expect(state()).toEqual([[two], two, false]);
+    },
+    /** Every refresh but the first one is ours. */
+    expectUntouched() {
+      expect([state(), refreshes().length - ours().length]).toEqual([[[two], two, false], 1]);
+    },
+  };
+}
+
 async function subnets(): Promise<string> {
   const { Subnets = [] } = await l.cloud.ec2.send(new DescribeSubnetsCommand({}));
   return JSON.stringify(Subnets.slice(0, 1).map(({ SubnetId }) => SubnetId));
@@ -132,27 +256,40 @@ async function subnets(): Promise<string> {
 
 describe('Terraform beside ami-action', () => {
   here(
-    'reads the base image before the first promotion and the pointer after it, and takes neither promotion nor rollback back',
+    'reads the base image before the first promotion and the pointer after it; a group that instance_refresh rolled is moved to promote, and back by rollback',
     async () => {
-      l = await rollLab();
+      l = await rollLab({ speed: 600 });
       const [base, a, b] = [l.image('base'), l.image('web-a'), l.image('web-b')];
       await l.pointerTo(base, '/base');
-      const tf = terraform('.', { subnet_ids: await subnets(), base_image_parameter: '/base' });
+      const fleet = await refreshedFleet();
+      const tf = await terraform('.', { subnet_ids: await subnets(), base_image_parameter: '/base' });
+      tf.write(refreshed(false), 'api.tf');
       expect((await tf.init()).output).toContain('successfully initialized');
       const applied = await tf.apply();
-      expect(applied.output).toContain('Apply complete! Resources: 2 added');
+      expect(applied.output).toContain('Apply complete! Resources: 4 added');
       expect(await tf.output('image_id')).toBe(base);
+      await fleet.rolledByTerraform(() => tf.apply());
+      tf.write(refreshed(true), 'api.tf');
+      // The block itself.
+      expect((await tf.apply()).output).toContain('0 added, 1 changed, 0 destroyed');
+      await fleet.moved();
       for (const image of [a, b]) {
         expect(await l.act('promote', { image, groups: 'web-stage' })).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
         const plan = await tf.run('plan', '-detailed-exitcode', '-input=false', '-no-color');
-        expect(plan.output).not.toMatch(/aws_(launch_template|autoscaling_group)\.web will be/);
+        expect(plan.output).not.toMatch(/aws_(launch_template|autoscaling_group)\.\w+ will be/);
+        if (image === a) await fleet.failed();
       }
-      expect((await tf.apply()).output).toContain('0 added, 0 changed, 0 destroyed');
+      const released = await tf.run('apply', '-auto-approve', '-input=false', '-no-color', '-var=release=2');
+      expect(released.output).toContain('0 added, 1 changed, 0 destroyed');
       expect([await tf.output('image_id'), l.runs('web-stage'), l.launches('web-stage')?.LaunchTemplate?.Version]).toEqual([b, [b], '3']);
       expect((await l.act('rollback', { groups: 'web-stage' })).exitCode).toBe(0);
-      expect((await tf.apply()).output).toContain('0 added, 0 changed, 0 destroyed');
+      await fleet.rolledBack();
+      expect((await tf.run('apply', '-auto-approve', '-input=false', '-no-color', '-var=release=2')).output).toContain(
+        '0 added, 0 changed, 0 destroyed',
+      );
+      fleet.expectUntouched();
       expect([await tf.output('image_id'), l.runs('web-stage'), l.pointer()]).toEqual([a, [a], a]);
-      expect((await tf.destroy()).output).toContain('Destroy complete! Resources: 2 destroyed.');
+      expect((await tf.destroy()).output).toContain('Destroy complete! Resources: 4 destroyed.');
       expect([groups(l.place).has('web-stage'), [...templates(l.place).values()].map(({ name }) => name)]).toEqual([false, []]);
     },
     300_000,
@@ -163,7 +300,7 @@ describe('Terraform beside ami-action', () => {
     async () => {
       l = await rollLab();
       const [a, b] = [l.image('web-a'), l.image('web-b')];
-      const tf = terraform('reads-pointer', {});
+      const tf = await terraform('reads-pointer', {});
       await tf.init();
       for (const image of [a, b]) {
         expect((await l.act('promote', { image, strategy: 'none' })).exitCode).toBe(0);
@@ -187,7 +324,7 @@ describe('Terraform beside ami-action', () => {
       // Terraform waits until it has seen the instance terminated.
       l = await rollLab({ timings: { forget: 86_400 } });
       const [a, b] = [l.image('web-a'), l.image('web-b')];
-      const tf = terraform(FLEET, { subnet_ids: await subnets(), image_id: a });
+      const tf = await terraform(FLEET, { subnet_ids: await subnets(), image_id: a });
       await tf.init();
       expect((await tf.apply()).output).toContain('Apply complete! Resources: 9 added');
       expect((await tf.plan()).output).toContain('No changes.');
@@ -300,7 +437,7 @@ describe('the roles from Terraform', () => {
     async () => {
       l = await rollLab();
       const template = (name: string) => readFileSync(join(EXAMPLES, '..', name), 'utf8');
-      const tf = terraform(
+      const tf = await terraform(
         WAYS.map(
           ([, delivery, environment], i) =>
             `${moduleOf(`d${i}`, 'delivery-role', { ...delivery, name: `tf${i}`, create_provider: i === 0 })}${moduleOf(`e${i}`, 'environment-role', { ...environment, name: `tf${i}-stage` })}`,
@@ -361,7 +498,7 @@ output "image_id" { value = module.web.image_id }
     'starts from Debian before the first image, from that image afterwards, and from Debian again where custom images are off',
     async () => {
       l = await rollLab();
-      const tf = terraform(saves(), { subnet_ids: await subnets() });
+      const tf = await terraform(saves(), { subnet_ids: await subnets() });
       expect((await tf.init()).output).toContain('successfully initialized');
       expect((await tf.apply()).output).toContain('Apply complete!');
       const debian = await tf.output('image_id');
