@@ -36,8 +36,11 @@ const denied = () =>
     )
     .map(({ action, resource }) => `${action} ${resource}`);
 
-/** The answer of the next removal of an image is lost. */
-const loseRemoval = () => l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, action: { reset: 'after' } });
+/** The answer to the removal of an image is lost. */
+const loseRemoval = (id = '') => {
+  const when = ({ input }: { input: Readonly<Record<string, unknown>> }) => input['ImageId'] === id;
+  l.lab.faults.add({ operation: 'DeregisterImage', when, nth: 1, action: { reset: 'after' } });
+};
 
 /** Two days pass. */
 const age = () => {
@@ -84,7 +87,7 @@ test('the first instance saves itself with its own role; the pointer names the i
   expect([made().length, l.pointer(LATEST)]).toEqual([1, first?.id]);
   expect(finished.log).toContain(`${LATEST}: moves from nothing at once, and no instance is replaced`);
   // Three more in the following days: the oldest goes, with its snapshot.
-  loseRemoval();
+  loseRemoval(first?.id);
   for (let day = 1; day <= 3; day += 1) {
     age();
     expect(await save(two)).toMatchObject(green);
@@ -95,9 +98,10 @@ test('the first instance saves itself with its own role; the pointer names the i
   // One that another instance began and never finished, with its week over.
   age();
   expect(await l.on(one)).toMatchObject(green);
-  expire(made().at(-1)?.id ?? '');
+  const begun = made().at(-1)?.id ?? '';
+  expire(begun);
   age();
-  loseRemoval();
+  loseRemoval(begun);
   expect(await save(two)).toMatchObject(green);
   expect(made()).toHaveLength(3);
   // One that AWS cannot create, and one that does not boot.
