@@ -33,7 +33,7 @@ const strange = (InstanceWarmup: number) =>
 describe('scenario 55: a refresh of another process', () => {
   test('is waited for', async () => {
     const { b } = await stage();
-    await strange(300);
+    await strange(900);
     const ran = await promote(b, { 'foreign-refresh': 'wait' });
     expect([ran.exitCode, l.refreshes('web'), stateOf('web')]).toEqual([0, ['Successful', 'Successful'], { runs: [b], version: '2' }]);
     expect(ran.log).toMatch(/Waiting for refresh \S+ of web: (Pending|InProgress)/);
