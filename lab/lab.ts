@@ -5,8 +5,6 @@ import { type LabClock, labClock } from './clock.ts';
 import type { Faults } from './fault-rules.ts';
 import { faultBook } from './faults.ts';
 import { type Deployed, type Deployment, deploy } from './iam/deploy.ts';
-import type { Statement } from './iam/policy.ts';
-import { roles } from './iam/roles.ts';
 import type { Hypervisor } from './machines/hypervisor.ts';
 import type { Core, Place } from './place.ts';
 import { accessKeyOf, openSession } from './sts-sessions.ts';
@@ -33,8 +31,6 @@ export interface Identity {
   readonly region?: string;
   /** Name of a role whose session the client has. Default: an administrator of the account. */
   readonly role?: string;
-  /** What the role may do, unless a template deployed it. */
-  readonly statements?: readonly Statement[];
 }
 
 export interface Lab {
@@ -78,9 +74,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   return {
     ...{ url, clock, core, calls, faults, weather },
     place: (account = ACCOUNT, region = REGION) => core.place(account, region),
-    environment: ({ account = ACCOUNT, region = REGION, role, statements } = {}) => ({
+    environment: ({ account = ACCOUNT, region = REGION, role } = {}) => ({
       ...environment(url, clock, account, region),
-      ...(role === undefined ? {} : credentialsOf(core, account, role, statements)),
+      ...(role === undefined ? {} : credentialsOf(core, account, role)),
     }),
     deploy: (template, deployment = {}) => deploy(core, template, { account: ACCOUNT, region: REGION, ...deployment }),
     close: async () => {
@@ -123,20 +119,8 @@ function seedOfEnvironment(): number | undefined {
 /** Longer than any test in lab time. */
 const SESSION_SECONDS = 365 * 86_400;
 
-function credentialsOf(core: Core, account: string, name: string, statements?: readonly Statement[]): Record<string, string> {
-  const arn = `arn:aws:iam::${account}:role/${name}`;
-  if (statements !== undefined && !roles(core).has(arn))
-    roles(core).set(arn, {
-      arn,
-      account,
-      name,
-      trust: [],
-      policies: statements,
-      boundary: undefined,
-      maxSessionSeconds: SESSION_SECONDS,
-      tags: {},
-    });
-  const session = openSession(core, { arn, account, name, session: 'lab' }, SESSION_SECONDS);
+function credentialsOf(core: Core, account: string, name: string): Record<string, string> {
+  const session = openSession(core, { arn: `arn:aws:iam::${account}:role/${name}`, account, name, session: 'lab' }, SESSION_SECONDS);
   return {
     AWS_ACCESS_KEY_ID: session.accessKeyId,
     AWS_SECRET_ACCESS_KEY: session.secretAccessKey,

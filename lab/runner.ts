@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CallLog } from './calls.ts';
-import { readPolicy } from './iam/policy.ts';
 import type { Identity, Lab } from './lab.ts';
-import { insistOnPermissions, readPermissions } from './permissions.ts';
+import { insistOnPermissions } from './permissions.ts';
+import { shippedRole } from './shipped.ts';
 
 /** Runs the bundle as GitHub's runner does: `dist/index.js`, settings in INPUT_*, results in files. Used by tests and the demo. */
 
@@ -13,7 +13,7 @@ export interface Order {
   readonly mode: string;
   readonly with?: Readonly<Record<string, string>>;
   /** Undefined for runs that must not call AWS. */
-  readonly lab?: Pick<Lab, 'environment'> & { readonly calls: Pick<CallLog, 'mark' | 'since'> };
+  readonly lab?: Pick<Lab, 'environment'> & Partial<Pick<Lab, 'deploy'>> & { readonly calls: Pick<CallLog, 'mark' | 'since'> };
   readonly as?: Identity;
   readonly env?: Readonly<Record<string, string>>;
   /** Files of the repository: path -> content. */
@@ -132,23 +132,22 @@ function environment(
     GITHUB_OUTPUT: files.output,
     GITHUB_STEP_SUMMARY: files.summary,
     GITHUB_STATE: files.state,
-    ...(order.lab?.environment(identityOf(order)) ?? {}),
+    ...(order.lab?.environment(identityOf(order, workspace)) ?? {}),
     ...inputs,
     ...state,
     ...order.env,
   };
 }
 
-/** A run without a role has the policy that is shipped for its mode, unless the test asks for an administrator, or records what a mode calls. */
-function identityOf({ mode, as = {} }: Order): Identity {
+/** A run without a role has the role of examples/ for its mode, unless the test asks for an administrator, or records what a mode calls. */
+function identityOf({ mode, as = {}, lab, with: settings = {} }: Order, workspace: string): Identity {
   const { role, ...where } = as;
   if (role === ADMINISTRATOR || process.env['AMI_ACTION_RECORD_CALLS'] !== undefined) return where;
-  const path = join(import.meta.dirname, '..', 'examples', 'policies', `${mode}.json`);
-  if (role !== undefined || !existsSync(path)) return as;
-  // Which roles a job may assume and pass, its owner fills in. The list is the source of the policy, and may be newer.
-  const Action = ['iam:PassRole', 'sts:AssumeRole', ...(readPermissions()[mode] ?? [])];
-  const more = readPolicy({ Statement: [{ Effect: 'Allow', Action, Resource: '*' }] });
-  return { ...where, role: `ami-action-${mode}`, statements: [...readPolicy(readFileSync(path, 'utf8')), ...more] };
+  if (role !== undefined || lab?.deploy === undefined) return as;
+  const file = join(workspace, '.github', 'ami.yml');
+  const texts = Object.entries(settings).map(([name, value]) => `${name}: ${value}`);
+  if (existsSync(file)) texts.push(readFileSync(file, 'utf8'));
+  return { ...where, role: shippedRole(lab.deploy, { mode, account: where.account, settings: texts.join('\n') }) };
 }
 
 const ended = (child: ChildProcess) =>

@@ -9,6 +9,7 @@ import { network } from '../../lab/ec2/network.ts';
 import { instances, keyPairs, type LabImage, tagsOf, volumes } from '../../lab/ec2/state.ts';
 import { type Lab, type LabOptions, startLab } from '../../lab/lab.ts';
 import { type Order, type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
+import { SHIPPED } from '../../lab/shipped.ts';
 import { packerTools } from '../../scripts/packer-tools.ts';
 
 /** Builds with real Packer in a lab: shared by the tests of mode build. */
@@ -110,8 +111,7 @@ export const isOurs = ({ client }: CallRecord): boolean => client.includes('ami-
 /** The lab for templates that need more than the shipped role allows, so an administrator builds them: only calls of the action are looked up in the list of permissions. */
 export const forOtherTemplates = (lab: Lab): Lab => ({
   ...lab,
-  environment: ({ role, statements, ...where } = {}) =>
-    lab.environment(statements === undefined && role !== undefined ? { ...where, role } : where),
+  environment: ({ role, ...where } = {}) => lab.environment(role === undefined || role.startsWith(SHIPPED) ? where : { ...where, role }),
   calls: { ...lab.calls, since: mark => lab.calls.since(mark).filter(isOurs) },
 });
 

@@ -56,6 +56,7 @@ export async function shareLab({ speed = 600, timings = {} }: { speed?: number; 
       const verdict = {
         'ami-action:verdict': verdictValue(id, { result: 'passed', checks: 'a'.repeat(32), at: new Date(lab.clock.now()) }),
       };
+      setTags(place, snapshotId, ours);
       setTags(place, id, { Name: name, ManagedBy: 'ami-action', team: 'web', ...ours, ...verdict, ...tags });
       return id;
     },

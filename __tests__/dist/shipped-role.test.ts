@@ -446,6 +446,9 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
     ['ec2:CreateImageUsageReport', 'ec2:eu-central-1::image/ami-1', FAMILY],
     ['ec2:DeleteLaunchTemplateVersions', `ec2:eu-central-1:${BUILD}:launch-template/lt-00000000000000000`],
     ['ec2:ModifySnapshotAttribute', 'ec2:eu-central-1::snapshot/snap-1', { ...FAMILY, 'ec2:Add/userId': STAGE }],
+    // A failed copy of an image that was adopted.
+    ['ec2:DeregisterImage', 'ec2:eu-central-1::image/ami-1', FOR_FAMILY],
+    ['ec2:DeleteSnapshot', 'ec2:eu-central-1::snapshot/snap-1', FOR_FAMILY],
   ],
   read: doctorOf('ami-web-read'),
   preview: [
@@ -662,6 +665,7 @@ const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Ca
     ['kms:CreateGrant', DISK_KEY, { ...VIA_EC2, 'kms:GrantIsForAWSResource': 'true' }],
     ['kms:CreateGrant', DISK_KEY, { 'kms:GrantIsForAWSResource': 'true' }],
   ],
+  ['images', ['ec2:DeregisterImage', image, FOR_FAMILY], ['ec2:DeregisterImage', image, OTHER]],
   ['images', ['sts:AssumeRole', SHARE], ['sts:AssumeRole', arn('admin')]],
   [
     'rollout',

@@ -47,11 +47,11 @@ describe('the agent', () => {
 
   test('scenario 26: an agent that never registers fails at its deadline; profile, endpoints and agent are named as causes', async () => {
     const quiet = await l.bake('quiet', 'systemctl disable amazon-ssm-agent');
-    const ran = await l.validate(quiet, { 'agent-timeout': '90s', 'instance-profile': 'ssm-machines' });
+    const ran = await l.validate(quiet, { 'agent-timeout': '90s', 'instance-profile': 'shipped-delivery-test' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
     const [error = ''] = ran.errors;
     expect(error).toMatch(/SSM agent of i-\w+: gave up after 1m 30s. Last seen: the agent has not registered, status check ok/);
-    expect(error).toContain('instance profile ssm-machines lacks AmazonSSMManagedInstanceCore');
+    expect(error).toContain('instance profile shipped-delivery-test lacks AmazonSSMManagedInstanceCore');
     expect(error).toContain('has no route to the SSM endpoints (ssm, ssmmessages, ec2messages)');
     expect(error).toContain('the image has no SSM agent, or the agent is not enabled');
     expect(error).toContain(
@@ -64,7 +64,7 @@ describe('the agent', () => {
   test('scenario 26: where the agent comes online on a control instance, the image has failed', async () => {
     hasPassed(good);
     const mark = l.lab.calls.mark();
-    const wanted = { 'agent-timeout': '90s', 'instance-profile': 'ssm-machines', 'test-instance-types': 't3.small' };
+    const wanted = { 'agent-timeout': '90s', 'instance-profile': 'shipped-delivery-test', 'test-instance-types': 't3.small' };
     const ran = await l.validate(mute, wanted);
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
     expect(ran.errors.join()).toMatch(
@@ -75,7 +75,11 @@ describe('the agent', () => {
     expect(ran.errors.join()).toMatch(
       /\nNext: Install and enable amazon-ssm-agent in the template: packer\/scripts\/install\.sh shows how\.$/,
     );
-    const same = { InstanceType: 't3.small', IamInstanceProfile: { Name: 'ssm-machines' }, InstanceInitiatedShutdownBehavior: 'terminate' };
+    const same = {
+      InstanceType: 't3.small',
+      IamInstanceProfile: { Name: 'shipped-delivery-test' },
+      InstanceInitiatedShutdownBehavior: 'terminate',
+    };
     expect(launches(mark).map(({ input }) => input)).toMatchObject([
       { ...same, ImageId: mute },
       { ...same, ImageId: good },
@@ -86,7 +90,7 @@ describe('the agent', () => {
 
   test('an instance without an agent that is kept has its console as the way to look at it; the next step names the agent', async () => {
     hasPassed(good);
-    const wanted = { 'agent-timeout': '30s', 'instance-profile': 'ssm-machines' };
+    const wanted = { 'agent-timeout': '30s', 'instance-profile': 'shipped-delivery-test' };
     const ran = await l.validate(mute, wanted);
     expect(ran.errors.join()).toContain('Next: Install and enable amazon-ssm-agent in the template: packer/scripts/install.sh shows how.');
     const kept = await l.validate(mute, { ...wanted, 'keep-on-failure': '1h' });
@@ -174,7 +178,7 @@ describe('the agent', () => {
     expect(await warned()).toEqual([
       '"instance-profile" is not set, and Default Host Management is off in eu-central-1: the SSM agent cannot register. Set a profile with AmazonSSMManagedInstanceCore.',
     ]);
-    expect(await warned({ 'instance-profile': 'ssm-machines' })).toEqual([]);
+    expect(await warned({ 'instance-profile': 'shipped-delivery-test' })).toEqual([]);
     for (const action of [{ refuse: 'denied' }, { refuse: 'internal' }, { error: 'ServiceSettingNotFound', status: 400 }] as const) {
       const heal = l.lab.faults.add({ operation: 'GetServiceSetting', action });
       expect(await warned()).toEqual([]);

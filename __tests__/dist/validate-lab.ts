@@ -44,8 +44,9 @@ export async function validateLab({ speed = 60, timings = {} }: { speed?: number
         ?.guest?.exec(['sh', '-ec', `${change}\n${CLEAN}`]);
       if (done?.exitCode !== 0) throw new Error(`${name} could not be made: ${done?.stderr}`);
       const { ImageId: made = '' } = await ec2.send(new CreateImageCommand({ InstanceId: id, Name: name, NoReboot: true }));
-      setTags(home, made, tags);
       await until(() => imageOf(made)?.state !== 'pending');
+      for (const one of [made, ...(imageOf(made)?.devices ?? []).flatMap(({ snapshotId }) => snapshotId ?? [])])
+        setTags(home, one, { 'ami-action:repository': 'acme/web', ...tags });
       await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
       return made;
     },

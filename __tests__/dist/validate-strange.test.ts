@@ -86,7 +86,7 @@ describe('a launch', () => {
       message: 'Value (new-profile) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name',
     };
     l.lab.faults.add({ operation: 'RunInstances', nth: 1, times: 3, action });
-    const ran = await l.validate(good, { 'instance-profile': 'ssm-machines' });
+    const ran = await l.validate(good, { 'instance-profile': 'shipped-delivery-test' });
     expect([ran.errors, ran.outputs['verdict']]).toEqual([[], 'passed']);
     l.lab.faults.add({ operation: 'RunInstances', action });
     const missing = await l.validate(good, { 'instance-profile': 'new-profile' });

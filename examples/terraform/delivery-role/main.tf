@@ -290,6 +290,21 @@ data "aws_iam_policy_document" "images" {
     }
   }
 
+  # Copies of an image that has no repository, such as an adopted one, before they are of a family.
+  statement {
+    sid     = "RemoveUnfinished"
+    actions = ["ec2:DeleteSnapshot", "ec2:DeregisterImage"]
+    resources = [
+      "arn:${local.partition}:ec2:*::image/*",
+      "arn:${local.partition}:ec2:*::snapshot/*",
+    ]
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceTag/ami-action:for-family"
+      values   = var.families
+    }
+  }
+
   statement {
     sid       = "Report"
     actions   = ["ec2:CreateImageUsageReport"]
