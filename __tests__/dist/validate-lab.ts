@@ -32,7 +32,7 @@ export async function validateLab({ speed = 60, timings = {} }: { speed?: number
     snapshotOf: (id: string) => imageOf(id)?.devices[0]?.snapshotId ?? '',
     base: (architecture: 'x86_64' | 'arm64') => baseImage(home, architecture),
     /** An image of a machine on which this was run, as root. */
-    async bake(name: string, change = 'true', tags: Readonly<Record<string, string>> = { 'ami-action:family': 'web' }): Promise<string> {
+    async bake(name: string, change = 'true', tags: Readonly<Record<string, string>> = OURS): Promise<string> {
       const ImageId = baseImage(home, 'x86_64');
       const { Instances: [launched] = [] } = await ec2.send(
         new RunInstancesCommand({ ImageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
@@ -45,8 +45,7 @@ export async function validateLab({ speed = 60, timings = {} }: { speed?: number
       if (done?.exitCode !== 0) throw new Error(`${name} could not be made: ${done?.stderr}`);
       const { ImageId: made = '' } = await ec2.send(new CreateImageCommand({ InstanceId: id, Name: name, NoReboot: true }));
       await until(() => imageOf(made)?.state !== 'pending');
-      for (const one of [made, ...(imageOf(made)?.devices ?? []).flatMap(({ snapshotId }) => snapshotId ?? [])])
-        setTags(home, one, { 'ami-action:repository': 'acme/web', ...tags });
+      for (const one of [made, ...(imageOf(made)?.devices ?? []).flatMap(({ snapshotId }) => snapshotId ?? [])]) setTags(home, one, tags);
       await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
       return made;
     },
@@ -56,6 +55,8 @@ export async function validateLab({ speed = 60, timings = {} }: { speed?: number
 }
 
 export type ValidateLab = Awaited<ReturnType<typeof validateLab>>;
+
+const OURS = { 'ami-action:family': 'web', 'ami-action:repository': 'acme/web' };
 
 /** What the last script of a template does. */
 const CLEAN = 'rm -f /etc/ssh/ssh_host_*; cloud-init clean --logs; : > /etc/machine-id';
