@@ -114,6 +114,7 @@ const metadataOptions = (image: LabImage, { MetadataOptions = {} }: LaunchReques
   HttpPutResponseHopLimit: MetadataOptions.HttpPutResponseHopLimit ?? (image.imdsV2 ? 2 : 1),
   HttpEndpoint: MetadataOptions.HttpEndpoint ?? 'enabled',
   InstanceMetadataTags: MetadataOptions.InstanceMetadataTags ?? 'disabled',
+  HttpProtocolIpv6: MetadataOptions.HttpProtocolIpv6 ?? 'disabled',
 });
 
 const DAY = 24 * 60 * 60;
