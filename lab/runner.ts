@@ -52,7 +52,7 @@ const BUNDLE = process.env['AMI_ACTION_BUNDLE'] ?? join(import.meta.dirname, '..
 /** The Node that runs the bundle, which may be another version than that of the tests. */
 const NODE = process.env['AMI_ACTION_NODE'] ?? process.execPath;
 
-/** The role of a run that may do everything. */
+/** The role of a run that may do everything. @public */
 export const ADMINISTRATOR = 'administrator';
 
 const made: string[] = [];

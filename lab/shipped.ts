@@ -9,7 +9,7 @@ interface Wanted {
   readonly settings: string;
 }
 
-/** What the names of these roles begin with. */
+/** What the names of these roles begin with. @public */
 export const SHIPPED = 'shipped-';
 
 /**

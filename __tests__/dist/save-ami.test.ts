@@ -86,11 +86,11 @@ test('the first instance saves itself with its own role; the pointer names the i
   expect(await save(one)).toMatchObject(green);
   expect([made().length, l.pointer(LATEST)]).toEqual([1, first?.id]);
   expect(finished.log).toContain(`${LATEST}: moves from nothing at once, and no instance is replaced`);
-  // Three more in the following days: the oldest goes, with its snapshot.
+  // Three more in the following days, one of a regular instance: the oldest goes, with its snapshot.
   loseRemoval(first?.id);
-  for (let day = 1; day <= 3; day += 1) {
+  for (const instance of [two, await l.regular(), two]) {
     age();
-    expect(await save(two)).toMatchObject(green);
+    expect(await save(instance)).toMatchObject(green);
   }
   expect(made().map(({ id }) => id)).not.toContain(first?.id);
   expect([made().length, l.pointer(LATEST)]).toEqual([3, made().at(-1)?.id]);
@@ -150,6 +150,7 @@ const tested = (prefix: string, family: string, purpose: string) => ({
 const FOREIGN = (
   [
     ['ec2:CreateImage', INSTANCE, { 'aws:ResourceTag/aws:autoscaling:groupName': 'web-prod' }],
+    ['ec2:CreateImage', INSTANCE, { 'aws:ResourceTag/ami-action:saved-as': 'web-prod' }],
     ['ec2:CreateTags', IMAGE, {}],
     ['ec2:DeregisterImage', IMAGE, { 'aws:ResourceTag/ami-action:for-family': 'shop' }],
     ['ec2:DeregisterImage', IMAGE, { 'aws:ResourceTag/ami-action:family': 'shop' }],

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { RunInstancesCommand } from '@aws-sdk/client-ec2';
 import { groups } from '../../lab/autoscaling/group.ts';
 import { instances } from '../../lab/ec2/state.ts';
 import { metadataService } from '../../lab/machines/vm/metadata.ts';
@@ -68,6 +69,8 @@ export interface Saved {
 export interface SavingLab extends RollLab {
   /** IDs of the instances in service. */
   readonly members: () => readonly string[];
+  /** ID of a new instance that is in no group, as the example makes one. */
+  regular(): Promise<string>;
   /** Runs a script of the example on an instance. `onStart` gets what ends the whole script, at once or as systemd stops a unit. */
   on(instanceId: string, argument?: 'finish', onStart?: (end: (signal?: 'SIGTERM') => void) => void): Promise<Saved>;
   /** How often the script asked systemd to finish the image. */
@@ -101,6 +104,16 @@ export async function savingLab(options: RollLabOptions = {}, document: object =
     lab,
     members: () =>
       [...(groups(l.place).get('web-stage')?.members.values() ?? [])].filter(({ state }) => state === 'InService').map(({ id }) => id),
+    regular: async () => {
+      const Tags = [{ Key: 'ami-action:saved-as', Value: 'web-stage' }];
+      const { Instances: [one] = [] } = await l.cloud.ec2.send(
+        new RunInstancesCommand({
+          ...{ LaunchTemplate: { LaunchTemplateId: template, Version: '1' }, MinCount: 1, MaxCount: 1 },
+          TagSpecifications: [{ ResourceType: 'instance', Tags }],
+        }),
+      );
+      return one?.InstanceId ?? '';
+    },
     units: () => readFileSync(join(folder, 'units'), 'utf8').match(/ \/\S+\/save-ami\.sh finish$/gm)?.length ?? 0,
     on: async (instanceId, argument, onStart) => {
       const { home, metadata } = await disk(l, folder, instanceId, servers);

@@ -82,6 +82,30 @@ resource "aws_autoscaling_group" "this" {
   }
 }
 
+# Regular instances, next to the group or instead of it. One that runs is not replaced when the image changes.
+resource "aws_instance" "this" {
+  count                = var.instances
+  ami                  = local.image_id
+  instance_type        = var.instance_type
+  iam_instance_profile = aws_iam_instance_profile.this.name
+  subnet_id            = var.subnet_ids[count.index % length(var.subnet_ids)]
+  user_data_base64     = base64encode(local.saved == "" ? local.set_up : local.start)
+
+  metadata_options {
+    http_tokens = "required"
+  }
+
+  # The role may save instances of the group, and those with this tag.
+  tags = {
+    Name                  = local.name
+    "ami-action:saved-as" = local.name
+  }
+
+  lifecycle {
+    ignore_changes = [ami, user_data_base64]
+  }
+}
+
 data "aws_iam_policy_document" "trust" {
   statement {
     actions = ["sts:AssumeRole"]

@@ -27,6 +27,12 @@ variable "max_size" {
   default = 5
 }
 
+variable "instances" {
+  description = "Number of regular instances, which are in no Auto Scaling group."
+  type        = number
+  default     = 0
+}
+
 variable "instance_type" {
   type    = string
   default = "t3.micro"
