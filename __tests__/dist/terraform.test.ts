@@ -254,7 +254,7 @@ async function subnets(): Promise<string> {
   return JSON.stringify(Subnets.slice(0, 1).map(({ SubnetId }) => SubnetId));
 }
 
-describe('Terraform beside ami-action', () => {
+describe('Terraform next to ami-action', () => {
   here(
     'reads the base image before the first promotion and the pointer after it; a group that instance_refresh rolled is moved to promote, and back by rollback',
     async () => {
