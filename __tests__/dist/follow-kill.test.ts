@@ -82,6 +82,10 @@ test(
     });
     expect([cancelled.outputs['outcome'], await pointer()]).toEqual(['cancelled', first]);
     expect(cancelled.errors.join('\n')).toMatch(/refresh \S+ of web is in progress/);
+    const plan = cancelled.log.slice(0, cancelled.log.indexOf(`Write ${second} to`));
+    expect(plan).toMatch(
+      /replace 1 instance, 1 at a time: 1 batch, about .*, at most \d instances? at once[\s\S]*; on failure, AWS rolls back/,
+    );
     expect([(await follow()).errors, await pointer(), runs(), groups(place).get('web')?.refreshes.length]).toEqual([
       ...[[], second, [second], 2],
     ]);
