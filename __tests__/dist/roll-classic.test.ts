@@ -181,7 +181,7 @@ describe('rolling', () => {
 
 describe('with real machines', () => {
   // Longer than the service lives.
-  const slow = { 'warm-up': '90s', bake: '5m', 'roll-timeout': '30m' };
+  const slow = { 'warm-up': '150s', bake: '5m', 'roll-timeout': '30m' };
   test.each([
     ['blue-green', /web: i-[0-9a-f]+ of the new group became unhealthy/],
     ['rolling', /web: (AWS rolled the refresh back; the old image runs again|during the bake time, \d+ new instances became unhealthy)/],
@@ -189,7 +189,7 @@ describe('with real machines', () => {
     l = await rollLab({ sandbox: true, speed: 60, timings: { statusChecks: 1, shutdown: 1, refreshPatience: 240 } });
     addClassicBalancer(l.place, ELB, { target: 'HTTP:8080/version', healthyThreshold: 2, drainSeconds: 30 });
     const base = l.image('base');
-    const [one, two, dying] = await Promise.all([bake(l, base, '1'), bake(l, base, '2'), bake(l, base, '3', '/usr/bin/timeout 1')]);
+    const [one, two, dying] = await Promise.all([bake(l, base, '1'), bake(l, base, '2'), bake(l, base, '3', '/usr/bin/timeout 2')]);
     await l.pointerTo(one);
     await l.group('web', { LaunchTemplateId: await l.template('web', { ImageId: one }), Version: '1' }, BEHIND);
     await until(() => balanced().join() === [`${one} InService`, `${one} InService`].join());
