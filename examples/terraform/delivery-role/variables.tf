@@ -82,7 +82,7 @@ variable "verdict_key" {
 }
 
 variable "consumer_accounts" {
-  description = "Accounts that snapshots may be shared with. Without any, sharing is denied. IAM cannot limit to whom an image gives launch permission."
+  description = "Accounts that snapshots may be shared with. Without any, sharing is denied. IAM has no condition for the accounts that get an image."
   type        = list(string)
   default     = []
 }
