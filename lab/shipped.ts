@@ -59,7 +59,7 @@ const COMMON = {
   OtherRoles: '*',
   Provider: 'exists',
 };
-const DELIVERY = { Repository: 'acme/web', Adopt: 'allow', Keys: '*' };
+const DELIVERY = { Repository: 'acme/web', Adopt: 'allow', PackerCopies: 'allow', Keys: '*' };
 const ENVIRONMENT = {
   ...{ Pointers: '/*', Groups: '*', GroupRoles: '*', HookRoles: '*', LaunchConfigurations: 'allow' },
   ...{ NodeGroups: '*', Listeners: '*', Stacks: '*', HostedZones: '*' },

@@ -86,7 +86,14 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
     LaunchTemplates: launchTemplates.join(','),
     VerdictKey: KEY,
   };
-  const delivery = { Repository: 'acme/web', ConsumerAccounts: STAGE, Adopt: 'allow', Keys: DISK_KEYS.join(','), OtherRoles: SHARE };
+  const delivery = {
+    Repository: 'acme/web',
+    ConsumerAccounts: STAGE,
+    Adopt: 'allow',
+    PackerCopies: 'allow',
+    Keys: DISK_KEYS.join(','),
+    OtherRoles: SHARE,
+  };
   l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, ...delivery, Readers: READER } });
   const pull = { Repository: 'acme/web', PullRequests: 'read', Stacks: STACKS };
   l.lab.deploy(DELIVERY, { stack: 'ami-pull', parameters: { ...common, ...pull } });
@@ -384,6 +391,22 @@ describeWithPacker('with Packer', () => {
     expect(note('build', await build(lab, { with: { family: 'web' }, ...as('images') })).errors).toEqual([]);
   });
 
+  test('build lets Packer copy to another region, where the role allows it', async () => {
+    const wanted = { with: { family: 'web', regions: 'eu-west-1', rebuild: 'always' }, ...as('images') };
+    expect(note('build', await build(lab, wanted)).errors).toEqual([]);
+    // Not among the labs whose denials count.
+    const usual = await startLab({ speed: 240 });
+    usual.deploy(DELIVERY, {
+      stack: 'ami-web',
+      parameters: { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '456789', Families: 'web' },
+    });
+    const { errors } = await build(usual, wanted).finally(() => usual.close());
+    expect(errors.join('\n')).toContain(
+      'Packer copied the image to another region, and tags its snapshots only afterwards: the role may tag no snapshot that is not its own.',
+    );
+    expect(errors.join('\n')).toContain('Next: Set "home-only: true", and let mode "share" make the copies.');
+  });
+
   test('build makes an image in a subnet that gives no public address, encrypted with a key of the team', async () => {
     const place = lab.core.place(BUILD, 'eu-central-1');
     for (const key of DISK_KEYS) keys(lab.core).set(key, { policy: OF_THE_ACCOUNT });
@@ -664,6 +687,11 @@ const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Ca
     'images',
     ['kms:CreateGrant', DISK_KEY, { ...VIA_EC2, 'kms:GrantIsForAWSResource': 'true' }],
     ['kms:CreateGrant', DISK_KEY, { 'kms:GrantIsForAWSResource': 'true' }],
+  ],
+  [
+    'images',
+    ['ec2:CreateTags', snapshot, { 'aws:RequestTag/ami-action:repository': 'acme/web' }],
+    ['ec2:CreateTags', snapshot, { ...OTHER, 'aws:RequestTag/ami-action:repository': 'acme/web' }],
   ],
   ['images', ['ec2:DeregisterImage', image, FOR_FAMILY], ['ec2:DeregisterImage', image, OTHER]],
   ['images', ['sts:AssumeRole', SHARE], ['sts:AssumeRole', arn('admin')]],

@@ -367,6 +367,7 @@ const WAYS: readonly (readonly [name: string, delivery: Arguments, environment: 
         branch: 'release',
         launch_templates: ['lt-1', 'lt-2'],
         adopt: true,
+        packer_copies: true,
         keys: ['arn:aws:kms:eu-central-1:111122223333:key/2'],
       },
       ...{ consumer_accounts: [CONSUMER, '777788889999'], other_roles: [arn('share', CONSUMER)], readers: [arn('reader', CONSUMER)] },

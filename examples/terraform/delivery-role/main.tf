@@ -391,6 +391,25 @@ data "aws_iam_policy_document" "images" {
   }
 
   dynamic "statement" {
+    for_each = var.packer_copies ? [1] : []
+    content {
+      sid       = "TagCopiesOfPacker"
+      actions   = ["ec2:CreateTags"]
+      resources = ["arn:${local.partition}:ec2:*::snapshot/*"]
+      condition {
+        test     = "Null"
+        variable = "aws:ResourceTag/ami-action:repository"
+        values   = ["true"]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "aws:RequestTag/ami-action:repository"
+        values   = [var.repository]
+      }
+    }
+  }
+
+  dynamic "statement" {
     for_each = length(var.launch_templates) > 0 ? [1] : []
     content {
       sid       = "DeleteUnusedVersions"

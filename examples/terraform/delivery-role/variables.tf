@@ -75,6 +75,12 @@ variable "adopt" {
   default     = false
 }
 
+variable "packer_copies" {
+  description = "Packer copies images to other regions itself, and tags their snapshots only afterwards. To allow it lets this role take, and so remove, every snapshot that has no ami-action:repository. Mode share needs it not."
+  type        = bool
+  default     = false
+}
+
 variable "verdict_key" {
   description = "ARN of the KMS key of the setting verdict-key."
   type        = string

@@ -80,6 +80,14 @@ const KNOWN: readonly KnownFailure[] = [
     next: 'Check owners, name and architecture in source_ami_filter. An image has another ID in every region.',
   },
   {
+    // https://github.com/hashicorp/packer-plugin-amazon: a copy to a region gets the tags of its image, and its snapshots get them in a call of their own.
+    pattern: /not authorized to perform: ec2:CreateTags on resource: \S+:snapshot\//,
+    who: 'access',
+    cause:
+      'Packer copied the image to another region, and tags its snapshots only afterwards: the role may tag no snapshot that is not its own.',
+    next: 'Set "home-only: true", and let mode "share" make the copies. Or deploy the role with PackerCopies=allow.',
+  },
+  {
     pattern: /UnauthorizedOperation|AccessDenied|not authorized to perform/,
     who: 'access',
     cause: 'The role lacks a permission that Packer needs.',
