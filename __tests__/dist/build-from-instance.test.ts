@@ -20,6 +20,7 @@ describe('build from a running instance', () => {
       new RunInstancesCommand({ ImageId: Images[0]?.ImageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
     );
     instance = Instances[0]?.InstanceId ?? '';
+    setTags(lab.place(), instance, { 'ami-action:repository': 'acme/web' });
     await lab.clock.sleep(60);
   });
   afterAll(async () => {

@@ -552,6 +552,8 @@ test('every mode ran, and no role was denied what a mode needs', () => {
 
 const WEB = { ...OWN, ...FAMILY };
 const OTHER = { 'aws:ResourceTag/ami-action:repository': 'acme/shop', 'aws:ResourceTag/ami-action:family': 'shop' };
+/** Tags that Packer gives to the snapshots of a copy. */
+const BY_PACKER = { 'aws:RequestTag/ami-action:repository': 'acme/web', 'aws:RequestTag/ami-action:for-family': 'web' };
 const OTHER_REQUEST = { 'aws:RequestTag/ami-action:family': 'shop' };
 const region = `eu-central-1:${BUILD}`;
 const instance = `ec2:${region}:instance/i-1`;
@@ -688,11 +690,9 @@ const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Ca
     ['kms:CreateGrant', DISK_KEY, { ...VIA_EC2, 'kms:GrantIsForAWSResource': 'true' }],
     ['kms:CreateGrant', DISK_KEY, { 'kms:GrantIsForAWSResource': 'true' }],
   ],
-  [
-    'images',
-    ['ec2:CreateTags', snapshot, { 'aws:RequestTag/ami-action:repository': 'acme/web' }],
-    ['ec2:CreateTags', snapshot, { ...OTHER, 'aws:RequestTag/ami-action:repository': 'acme/web' }],
-  ],
+  ...[OTHER, { 'aws:RequestTag/ami-action:repository': 'acme/shop' }, { 'aws:RequestTag/ami-action:for-family': 'shop' }].map(
+    other => ['images', ['ec2:CreateTags', snapshot, BY_PACKER], ['ec2:CreateTags', snapshot, { ...BY_PACKER, ...other }]] as const,
+  ),
   ['images', ['ec2:DeregisterImage', image, FOR_FAMILY], ['ec2:DeregisterImage', image, OTHER]],
   ['images', ['sts:AssumeRole', SHARE], ['sts:AssumeRole', arn('admin')]],
   [

@@ -406,6 +406,11 @@ data "aws_iam_policy_document" "images" {
         variable = "aws:RequestTag/ami-action:repository"
         values   = [var.repository]
       }
+      condition {
+        test     = "StringEquals"
+        variable = "aws:RequestTag/ami-action:for-family"
+        values   = var.families
+      }
     }
   }
 
