@@ -30,9 +30,13 @@ import { setTags } from '../../lab/ec2/state.ts';
 import { readConditions } from '../../lab/iam/conditions.ts';
 import { contextOf } from '../../lab/iam/context.ts';
 import { DEPENDENTS } from '../../lab/iam/dependents.ts';
+import { factsOf } from '../../lab/iam/facts.ts';
 import { evaluate, readPolicy } from '../../lab/iam/policy.ts';
 import { instanceProfiles, roles } from '../../lab/iam/roles.ts';
+import { IAM_SERVICES } from '../../lab/iam/service-targets.ts';
+import { targetsOf } from '../../lab/iam/targets.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
+import { SERVICES } from '../../lab/services.ts';
 import { defaultHostManagement } from '../../lab/ssm/agents.ts';
 import { clientsOf, refusal, THEM, US } from './clients.ts';
 
@@ -380,6 +384,19 @@ test('a template is deployed from another process too', async () => {
     400,
     { error: 'Error: ValidationError: Parameters: [Subject] must have values' },
   ]);
+});
+
+test('every operation of the lab is an action of IAM that some policy must allow', async () => {
+  const empty = { ...lab.place(), account: '999999999999' };
+  const free: string[] = [];
+  for (const [service, { operations }] of Object.entries(SERVICES).filter(([name]) => name !== 'sts' && name !== 'classicbalancing')) {
+    const { prefix = '', find = () => [] } = IAM_SERVICES[service] ?? {};
+    for (const operation of Object.keys(operations)) {
+      const facts = await factsOf(prefix, operation);
+      if (facts === undefined || targetsOf(facts, find(operation, {}, empty), empty).length === 0) free.push(`${service}:${operation}`);
+    }
+  }
+  expect(free).toEqual([]);
 });
 
 test('every rule of the dependent actions names the AWS document that decides it', () => {

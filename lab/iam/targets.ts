@@ -33,7 +33,7 @@ const arnOf = (template: string, { region, account }: Place, id: string): string
 
 /**
  * The targets of a call: what the service found, for each resource type that the action knows. A required type that was not found is a resource
- * that the call creates or chooses: `*`. Condition keys that the action does not know are left out.
+ * that the call creates or chooses: `*`, and so is a call that names none of its resources. Condition keys that the action does not know are left out.
  */
 export function targetsOf(facts: ActionFacts, found: readonly Found[], place: Place): readonly Target[] {
   if (facts.wildcardOnly || facts.resourceTypes.length === 0)
@@ -42,10 +42,11 @@ export function targetsOf(facts: ActionFacts, found: readonly Found[], place: Pl
   // Keys of the request, such as the launch template, hold for all of its resources.
   const keys = Object.assign({}, ...found.map(one => one.keys));
   const all = [...found, ...missing.map(({ name }): Found => ({ type: name, id: '*', keys }))];
-  return all.flatMap(one => {
+  const targets = all.flatMap(one => {
     const type = facts.resourceTypes.find(({ name }) => name === one.type);
     return type === undefined ? [] : [targetOf(facts, type, one, place)];
   });
+  return targets.length > 0 ? targets : [{ arn: '*', keys: onlyKnown(keys, facts.conditionKeys) }];
 }
 
 function targetOf(facts: ActionFacts, type: ResourceFacts, found: Found, place: Place): Target {
