@@ -300,7 +300,8 @@ test('share gives launch permission and resolve reads selectors', async () => {
   const l = shipped(await shareLab());
   const image = l.image('web-1');
   setTags(l.lab.core.place(BUILD, 'eu-central-1'), image, { 'ami-action:repository': 'acme/web' });
-  dropTags(l.lab.core.place(BUILD, 'eu-central-1'), l.image('before-ami-action'), 'all');
+  const before = l.image('before-ami-action');
+  for (const one of [before, before.replace('ami-', 'snap-')]) dropTags(l.lab.core.place(BUILD, 'eu-central-1'), one, 'all');
   for (const [mode, wanted] of [
     ['adopt', { images: 'before-*', 'dry-run': 'false' }],
     ['share', { image, accounts: STAGE }],
