@@ -3,10 +3,7 @@ import { expect } from '@jest/globals';
 
 /** With AMI_ACTION_WEATHER, a seed, all tests of the bundle run in bad weather, as in CI, except these. */
 const GOOD_WEATHER: Readonly<Record<string, string>> = {
-  'acceptance.test.ts': 'Has a test in bad weather of its own.',
   'build-corpus.test.ts': 'Asks whether templates of others build as they are. In bad weather Packer itself gives up.',
-  'emulators.test.ts': 'Compares the lab with servers that have no weather.',
-  'fuzz.test.ts': 'Spoils answers itself.',
   'vm.test.ts': 'Its machines boot in real time.',
 };
 
