@@ -470,7 +470,8 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
     ['ec2:CreateImageUsageReport', 'ec2:eu-central-1::image/ami-1', FAMILY],
     ['ec2:DeleteLaunchTemplateVersions', `ec2:eu-central-1:${BUILD}:launch-template/lt-00000000000000000`],
     ['ec2:ModifySnapshotAttribute', 'ec2:eu-central-1::snapshot/snap-1', { ...FAMILY, 'ec2:Add/userId': STAGE }],
-    // A failed copy of an image that was adopted.
+    // The verdict, and a failed copy, of an image that was adopted.
+    ['ec2:CreateTags', 'ec2:eu-central-1::image/ami-1', FAMILY],
     ['ec2:DeregisterImage', 'ec2:eu-central-1::image/ami-1', FOR_FAMILY],
     ['ec2:DeleteSnapshot', 'ec2:eu-central-1::snapshot/snap-1', FOR_FAMILY],
   ],
