@@ -25,6 +25,7 @@ const testInstances = () =>
   [...instances(l.place).values()].filter(
     ({ id, state }) => tagsOf(l.place, id)['ami-action:purpose'] === 'validate' && state !== 'terminated' && state !== 'shutting-down',
   );
+const imagesUnderTest = () => testInstances().map(({ imageId }) => imageId);
 const green = { code: 0, signal: null, problem: '' };
 const asked = (): readonly Asked[] => askedPermissions(l.lab.core);
 /** Without calls that are repeated because their answer was lost: what they removed has no tags any more. */
@@ -257,6 +258,7 @@ describe('failures', () => {
           const start = await l.on(instance, undefined, ends);
           return start.signal === null ? l.on(instance, 'finish', ends) : start;
         });
+        const tested = new Set(imagesUnderTest());
         expect({ nth, ...(await save(instance)) }).toMatchObject({ nth, ...green });
         const fresh = made().filter(({ id }) => !before.includes(id));
         expect({ nth, made: fresh.length, pointer: l.pointer(LATEST) }).toEqual({
@@ -266,8 +268,8 @@ describe('failures', () => {
         const ends = testInstances().map(({ id }) => tagsOf(l.place, id)['ami-action:expires-at'] ?? '');
         expect(ends.filter(at => !(Date.parse(at) > 0))).toEqual([]);
         // Until then its image is in use and stays; the others are the last 3.
-        const tested = testInstances().map(({ id }) => instances(l.place).get(id)?.imageId);
-        const idle = made().filter(({ id }) => !tested.includes(id));
+        for (const id of imagesUnderTest()) tested.add(id);
+        const idle = made().filter(({ id }) => !tested.has(id));
         expect([idle.length <= 3, parameters(l.place).has(`${LATEST}/candidate`)]).toEqual([true, false]);
         if (!died) break;
         deaths += 1;

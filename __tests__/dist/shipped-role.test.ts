@@ -406,6 +406,9 @@ describeWithPacker('with Packer', () => {
       'Packer copied the image to another region, and tags its snapshots only afterwards: the role may tag no snapshot that is not its own.',
     );
     expect(errors.join('\n')).toContain('Next: Set "home-only: true", and let mode "share" make the copies.');
+    expect(errors.join('\n')).toMatch(
+      /Left behind:\n- Snapshot snap-\w+ \(missing-permissions; UnauthorizedOperation\) in eu-west-1 could not be deleted with the image\./,
+    );
   });
 
   test('build makes an image in a subnet that gives no public address, encrypted with a key of the team', async () => {
