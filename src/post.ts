@@ -74,6 +74,8 @@ async function end(entry: JournalEntry, deps: PostDeps): Promise<void> {
 // DescribeInstances is eventually consistent. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const VISIBLE_SECONDS = 30;
 
+const isEnding = ({ state }: Instance): boolean => state === 'terminated' || state === 'shutting-down';
+
 async function endInstance({ region, token, id }: JournalEntry & { kind: 'instance' }, deps: PostDeps): Promise<void> {
   const { instances } = deps.inRegion({ region });
   const poll = async (): Promise<Poll<Instance>> => {
@@ -84,10 +86,17 @@ async function endInstance({ region, token, id }: JournalEntry & { kind: 'instan
   const instance = await waitFor(wait, deps).catch(failure => {
     if (!(failure instanceof TimeoutError) || id !== undefined) throw failure;
   });
-  if (instance === undefined || instance.state === 'terminated' || instance.state === 'shutting-down') {
+  if (instance === undefined || isEnding(instance)) {
     deps.report.info('It was not launched, or is terminated.');
     return;
   }
-  await instances.terminate([instance.id]);
+  // EC2 may list an instance and not know it yet when it is to end: it is asked until it ends.
+  const terminate = async (): Promise<Poll<undefined>> => {
+    await instances.terminate([instance.id]);
+    const seen = await instances.findByToken(token, instance.id);
+    if (seen !== undefined && isEnding(seen)) return { state: 'done', value: undefined };
+    return { state: 'waiting', note: seen === undefined ? 'not visible' : `still ${seen.state}` };
+  };
+  await waitFor({ ...wait, what: `Termination of ${instance.id}`, poll: terminate }, deps);
   deps.report.info(`Terminating ${instance.id}.`);
 }
