@@ -10,7 +10,7 @@ const WATCHING =
   /^(DescribeAutoScalingGroups|DescribeInstanceRefreshes|DescribeTargetHealth|GetConsoleOutput|DescribeScalingActivities|AssumeRole)/;
 
 async function callsOf(count: number) {
-  const l = await rollLab({ timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
+  const l = await rollLab({ weather: 'good', timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
   try {
     const [before, after] = [l.image('web-a'), l.image('web-b')];
     await l.pointerTo(before);

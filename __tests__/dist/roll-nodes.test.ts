@@ -190,7 +190,11 @@ describe('failures', () => {
     const cancel = { run: () => {} };
     l.lab.faults.add({ operation: 'UpdateNodegroupVersion', nth: 1, action: { run: () => cancel.run(), at: 'after' } });
     const onStart = (child: { kill(signal: 'SIGINT'): unknown }) => Object.assign(cancel, { run: () => void child.kill('SIGINT') });
+    const inProgress = ({ update }: { readonly update?: object }) => ({ update: { ...update, status: 'InProgress' } });
+    // However late the signal comes.
+    const goOn = l.lab.faults.add({ operation: 'DescribeUpdate', action: { answer: inProgress } });
     const ran = await promote(b, {}, { onStart });
+    goOn();
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'cancelled', a, true]);
     expect(ran.errors.join('\n')).toMatch(/update of main\/blue was requested without an answer|update \S+ of main\/blue is in progress/);
     // Still in progress when the next run plans, however slow that run is.
@@ -199,7 +203,6 @@ describe('failures', () => {
       return () => l.lab.calls.since(mark).some(({ operation }) => operation === 'DescribeUpdate');
     })();
     const updating = ({ nodegroup }: { readonly nodegroup?: object }) => ({ nodegroup: { ...nodegroup, status: 'UPDATING' } });
-    const inProgress = ({ update }: { readonly update?: object }) => ({ update: { ...update, status: 'InProgress' } });
     l.lab.faults.add({ operation: 'DescribeNodegroup', when: () => !isWatched(), action: { answer: updating } });
     l.lab.faults.add({ operation: 'DescribeUpdate', nth: 1, action: { answer: inProgress } });
     const again = await promote(b);

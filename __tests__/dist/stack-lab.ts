@@ -45,7 +45,7 @@ const USES = {
 export const POLICIES = {
   rolling:
     'UpdatePolicy: { AutoScalingRollingUpdate: { MaxBatchSize: 1, MinInstancesInService: 1, WaitOnResourceSignals: true, PauseTime: PT5M } }',
-  replacing: `CreationPolicy: { ResourceSignal: { Count: 2, Timeout: PT5M } }
+  replacing: `CreationPolicy: { ResourceSignal: { Count: 2, Timeout: PT15M } }
     UpdatePolicy: { AutoScalingReplacingUpdate: { WillReplace: true } }`,
   refresh: 'UpdatePolicy: { AutoScalingInstanceRefresh: { Strategy: Rolling, Preferences: { InstanceWarmup: 0 } } }',
   none: '',

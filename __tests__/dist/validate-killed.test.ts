@@ -79,7 +79,7 @@ describe('killed', () => {
       both = left.some(({ imageId }) => imageId === good);
     }
     expect(killed).toBeGreaterThan(8);
-    const last = await l.validate(mute, { 'agent-timeout': '10s' }, { env: { GITHUB_RUN_ATTEMPT: String(killed + 1) } });
+    const last = await l.validate(mute, { 'agent-timeout': '2m' }, { env: { GITHUB_RUN_ATTEMPT: String(killed + 1) } });
     expect([last.outputs['verdict'], l.alive()]).toEqual(['failed', []]);
   });
 

@@ -68,10 +68,10 @@ async function signalled(group: Group, policy: Fields, update: Update, before: R
 /** The user data of a real instance runs cfn-signal when its service answers. */
 const hasSignalled = ({ place }: Group, { id }: Member): boolean => !sickImages(place).has(instances(place).get(id)?.imageId ?? '');
 
-/** The instances of a new group. `within`: seconds. */
-export async function stabilise(group: Group, waits: boolean, update: Update, within = 300): Promise<void> {
+/** The instances of a new group. */
+export async function stabilise(group: Group, waits: boolean, update: Update): Promise<void> {
   const { clock } = group.place.core;
-  const until = clock.now() + within * 1000;
+  const until = clock.now() + 900_000;
   for (;;) {
     throwIfCancelled(update);
     const signals = inService(group).filter(member => hasSignalled(group, member)).length;

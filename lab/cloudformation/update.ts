@@ -119,7 +119,7 @@ export async function createFleet(stack: LabStack, values: Fields, call: Call): 
     const resource = stack.resources.get(id);
     if (resource !== undefined) resource.physicalId = await create(stack, first, call);
     const group: Group | undefined = groups(stack.place).get(resource?.physicalId ?? '');
-    if (group !== undefined) await stabilise(group, first.waits, { stack, call, isRollback: false }, 3600);
+    if (group !== undefined) await stabilise(group, first.waits, { stack, call, isRollback: false });
     note(stack, id, 'CREATE_COMPLETE');
   }
 }
