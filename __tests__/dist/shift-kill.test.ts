@@ -1,6 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { removeWorkspaces } from '../harness.ts';
-import { dies, KILL_TIMEOUT } from './kill-points.ts';
+import { dies, IS_FULL, KILL_TIMEOUT } from './kill-points.ts';
 import { type Kind, type Pairing, type ShiftLab, shiftLab } from './shift-lab.ts';
 
 /** A cut-over by weights, killed at every call, and answers that get lost: the next run ends it, and visitors are always answered. */
@@ -25,11 +25,17 @@ function expectSettled(image: string, nth: number): void {
 
 const answered = (shares: readonly string[]) => expect(shares.filter(share => /none/.test(share))).toEqual([]);
 
-describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
+/** What carries the weights makes no difference to most calls: `npm run kills` runs every kind. */
+const OTHERS: readonly [Kind, Pairing][] = [
+  ['network', 'temporary'],
+  ['records', 'temporary'],
+  ['classic', 'temporary'],
+];
+describe.each<[Kind, Pairing]>([['rule', 'temporary'], ['rule', 'permanent'], ...(IS_FULL ? OTHERS : [])])('%s, %s', (kind, pairing) => {
   test(
     'killed at every call, and run again',
     async () => {
-      s = await shiftLab('rule', pairing, { speed: 480 });
+      s = await shiftLab(kind, pairing, { speed: 480 });
       const shares = s.visit();
       const [b, c] = [s.b, s.c];
       let deaths = 0;
@@ -49,7 +55,7 @@ describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
   test(
     'killed at every call, and rolled back',
     async () => {
-      s = await shiftLab('rule', pairing, { speed: 480 });
+      s = await shiftLab(kind, pairing, { speed: 480 });
       const shares = s.visit();
       for (let nth = 1, died = true; died; nth += 1) {
         const before = s.l.pointer() ?? '';
