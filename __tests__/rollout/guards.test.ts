@@ -79,7 +79,7 @@ describe('what an environment requires', () => {
     expect(guardRefusals(from, { allowedRefs: [pattern] }, scheme, NOON).length).toBe(allowed ? 0 : 1);
   });
 
-  test('a veto says when, by whom and in which run the image was rolled back, where the pointer shows it', () => {
+  test('a veto names the rollback where the pointer shows it: when, who and in which run', () => {
     const vetoed = { ...image, tags: { ...image.tags, 'ami-action:vetoed-in': 'stage' } };
     const run = 'https://github.com/acme/web/actions/runs/7';
     const version = (operation: 'promote' | 'rollback', was: string, by: string, hour: number) => ({
