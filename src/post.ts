@@ -73,6 +73,8 @@ async function end(entry: JournalEntry, deps: PostDeps): Promise<void> {
 
 // DescribeInstances is eventually consistent. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const VISIBLE_SECONDS = 30;
+/** Well within GitHub's five minutes for the step. */
+const TERMINATION_SECONDS = 120;
 
 const isEnding = ({ state }: Instance): boolean => state === 'terminated' || state === 'shutting-down';
 
@@ -97,6 +99,6 @@ async function endInstance({ region, token, id }: JournalEntry & { kind: 'instan
     if (seen !== undefined && isEnding(seen)) return { state: 'done', value: undefined };
     return { state: 'waiting', note: seen === undefined ? 'not visible' : `still ${seen.state}` };
   };
-  await waitFor({ ...wait, what: `Termination of ${instance.id}`, poll: terminate }, deps);
+  await waitFor({ ...wait, what: `Termination of ${instance.id}`, atMostSeconds: TERMINATION_SECONDS, poll: terminate }, deps);
   deps.report.info(`Terminating ${instance.id}.`);
 }
